@@ -1,0 +1,1 @@
+"""What is not Airflow: decisions, workloads, what ships elsewhere, and the embedded cloud."""

@@ -1,0 +1,1 @@
+"""Decisions: pure functions on plain dataclasses, standard library only."""
