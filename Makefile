@@ -24,8 +24,10 @@ $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
-$(VENV)/.packages: requirements.txt requirements-dev.txt | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
+PACKAGES := requirements.txt include/standin/requirements.txt include/standin/storage/requirements.txt requirements-dev.txt
+
+$(VENV)/.packages: $(PACKAGES) | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(PACKAGES:%=-r %)
 	@touch $@
 
 $(VENV)/.azurite: include/standin/storage/package-lock.json include/standin/storage/package.json $(VENV)/.packages
@@ -69,7 +71,7 @@ bench: install ## measured side by side; results in benchmarks/out
 lock: | $(BIN)/uv ## pin every requirement anew
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 -o requirements.txt requirements.in
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 -o requirements-dev.txt requirements-dev.in
-	for file in $(wildcard include/*/requirements.in include/workloads/*/requirements.in); do \
+	for file in $(wildcard include/*/requirements.in include/*/*/requirements.in); do \
 		$(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 \
 			-o "$${file%.in}.txt" "$$file" || exit 1; done
 

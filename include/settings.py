@@ -74,13 +74,13 @@ def scoring_values(site: str) -> str:
     base = yaml.safe_load((folder / "base.yaml").read_text(encoding="utf-8"))
     own = folder / f"{site}.yaml"
     said = yaml.safe_load(own.read_text(encoding="utf-8")) if own.exists() else None
-    return yaml.safe_dump({**_merged(base, said or {}), "freeze": list(sites()[site].freeze)}, sort_keys=True)
+    return yaml.safe_dump({**merged(base, said or {}), "freeze": list(sites()[site].freeze)}, sort_keys=True)
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`over` on `base`, key by key, as Helm merges values files."""
-    merged = dict(base)
+    found = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merged(base[key], value) if both else value
-    return merged
+        found[key] = merged(base[key], value) if both else value
+    return found

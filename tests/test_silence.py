@@ -146,7 +146,7 @@ print("worked")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What Airflow's processes of an embedded cloud have, and nothing else: no variable of this session helps a library to be silent."""
     home = Home.create(tmp_path_factory.mktemp("silent"), free_port_base(4))
-    connections.write(home)
+    connections.write(home, connections.connections(home))
     inherited = {"PATH": os.environ["PATH"], "HOME": str(home.folder("user")), "LANG": "C.UTF-8"}
     told = {name: value for name, value in airflow.environment(home).items() if name not in os.environ or name.startswith("AIRFLOW")}
     return {**inherited, **told, "EDGELOOP_HOME": str(home.path), "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "plugins")))}

@@ -1,8 +1,10 @@
 """`make demo`: start the embedded cloud and Airflow, turn the loop once on real data, check the end state, and say where everything is."""
 
 import argparse
+import re
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from include.demo import airflow, checks
+from include.demo.airflow import Login
 from include.demo.api import AirflowApi, RunFailed
 from include.demo.checks import Check
 from include.demo.screen import Screen
@@ -17,6 +20,7 @@ from include.demo.story import Say, Story
 from include.demo.world import World
 from include.settings import ROOT
 from include.standin import __main__ as standin
+from include.standin import connections
 from include.standin.home import SUPERVISED, Home
 from include.workloads import load_all
 
@@ -40,28 +44,31 @@ def main(argv: list[str]) -> int:
     """0 when the loop turned and every check holds; 1 with the failing task's log or the check that does not hold."""
     parser = argparse.ArgumentParser(prog="python -m include.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the summary instead of staying on the screen")
-    once = parser.parse_args(argv).once
+    parser.add_argument("--in-containers", action="store_true", help="drive what `docker compose up` started, from a container beside it")
+    said = parser.parse_args(argv)
     home = Home.open()
     screen = Screen([*CHAPTERS])
     try:
         with screen.shown():
-            story, seen = tell(home, screen)
+            story, seen = tell(home, screen, started=said.in_containers)
     except RunFailed as failure:
         screen.console.print(str(failure), markup=False)
         return 1
-    summary(home, story, seen, screen)
+    summary(home, story, seen, screen, _published if said.in_containers else str)
     if any(checks.failed(seen)):
         return 1
-    if not once:
+    if not said.once:
         stay(screen.console)
     return 0
 
 
-def tell(home: Home, screen: Screen) -> tuple[Story, list[Check]]:
-    """Every chapter in order."""
+def tell(home: Home, screen: Screen, *, started: bool) -> tuple[Story, list[Check]]:
+    """Every chapter in order. `started`: the embedded cloud and Airflow run already."""
     with screen.chapter(CHAPTERS[0]) as say:
-        api = start(home, say)
-    story = Story(load_all()[0], api, World(home, load_all()[0]))
+        if not started:
+            start(home)
+        api = listed(airflow.login(home), say)
+    story = Story(load_all()[0], api, World(connections.read(home), load_all()[0]))
     acts = [
         story.export,
         story.ingest,
@@ -83,15 +90,18 @@ def tell(home: Home, screen: Screen) -> tuple[Story, list[Check]]:
     return story, seen
 
 
-def start(home: Home, say: Say) -> AirflowApi:
-    """The embedded cloud and Airflow, at the same time; returns when every DAG is listed."""
+def start(home: Home) -> None:
+    """The embedded cloud and Airflow, at the same time."""
     with ThreadPoolExecutor(2) as pool:
         cloud = pool.submit(standin.up, home)
         database = pool.submit(airflow.migrate, home)
         cloud.result()
         database.result()
     airflow.up(home)
-    login = airflow.login(home)
+
+
+def listed(login: Login, say: Say) -> AirflowApi:
+    """A client of Airflow, as soon as every DAG is listed there."""
     api = AirflowApi(login.url, login.user, login.password)
     stages = [file.stem for file in (ROOT / "dags").glob("*.py")]
     wanted = {f"{w.name}.{stage}" for w in load_all() for stage in stages}
@@ -105,22 +115,30 @@ def start(home: Home, say: Say) -> AirflowApi:
     return api
 
 
-def summary(home: Home, story: Story, seen: list[Check], screen: Screen) -> None:
-    """What holds, and where to look."""
+def summary(home: Home, story: Story, seen: list[Check], screen: Screen, shown: Callable[[str], str]) -> None:
+    """What holds, and where to look. `shown`: a URL as people reach it."""
     console = screen.console
     for check in seen:
         console.print(f"{'holds ' if check.holds else 'FAILS '} {check.what}: {check.seen}", markup=False, soft_wrap=True)
     login = airflow.login(home)
     table = Table(box=None, show_header=False, padding=(0, 1))
-    table.add_row("Airflow", f"{login.url} (user {login.user}, password {login.password})")
-    table.add_row("the loop", f"{login.url}/assets (an asset, then Task Dependencies)")
+    table.add_row("Airflow", f"{shown(login.url)} (user {login.user}, password {login.password})")
+    table.add_row("the loop", f"{shown(login.url)}/assets (an asset, then Task Dependencies)")
     for edge in story.edges():
-        table.add_row(f"scorer {edge.site}", f"{edge.url}/")
-    table.add_row("Data Docs", story.world.docs_url or "none")
-    table.add_row("global page", story.world.page_url)
+        table.add_row(f"scorer {edge.site}", f"{shown(edge.url)}/")
+    table.add_row("Data Docs", shown(story.world.docs_url or "none"))
+    table.add_row("global page", shown(story.world.page_url))
     table.add_row("CA of the pages", str(home.ca))
     console.print(table)
-    console.print(f"{screen.elapsed:.0f} s; {memory(home):.1f} GiB of memory now; end it with `make down`", markup=False)
+    if shown is str:
+        console.print(f"{screen.elapsed:.0f} s; {memory(home):.1f} GiB of memory now; end it with `make down`", markup=False)
+    else:
+        console.print(f"{screen.elapsed:.0f} s; end it with `docker compose down --volumes`", markup=False)
+
+
+def _published(url: str) -> str:
+    """A container's URL as it is outside: its ports are published on loopback under the same numbers."""
+    return re.sub(r"^(https?://)[^:/]+", r"\1localhost", url)
 
 
 def memory(home: Home) -> float:

@@ -4,8 +4,6 @@
 """
 
 import argparse
-import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -17,12 +15,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from include.settings import ROOT
+from include.standin import keys
 from include.standin.home import Home
+from include.standin.keys import ADMIN
 from include.standin.programs import Program
 from include.standin.supervision import SupervisionError, Supervisor, describe
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-ADMIN = "admin"
 HEALTHY_WITHIN = 300.0
 """Seconds to the first heartbeats; 14 on a quiet machine."""
 PARALLELISM = 4
@@ -40,7 +39,8 @@ class Login:
 
 def login(home: Home) -> Login:
     """The administrator's login."""
-    return Login(f"http://localhost:{home.port('airflow')}", ADMIN, home.identity.airflow_password)
+    host = home.place.hosts.get("airflow", "localhost")
+    return Login(f"http://{host}:{home.port('airflow')}", ADMIN, home.identity.airflow_password)
 
 
 def settings(home: Home) -> dict[str, str]:
@@ -59,7 +59,7 @@ def settings(home: Home) -> dict[str, str]:
             "executor": "LocalExecutor",
             "parallelism": PARALLELISM,
             "mp_start_method": "fork",
-            "fernet_key": base64.urlsafe_b64encode(hashlib.sha256(known.airflow_secret.encode()).digest()).decode(),
+            "fernet_key": keys.fernet_key(home),
             "simple_auth_manager_users": f"{ADMIN}:admin",
             "simple_auth_manager_passwords_file": folder / "passwords.json",
             "execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
@@ -129,7 +129,7 @@ def run(home: Home, name: str) -> None:
     """Become a component. Does not return."""
     # Logs lie on the disk that the API server reads: nobody needs the components to serve them.
     flags = ["--skip-serve-logs"] if name in ("scheduler", "triggerer") else []
-    os.execve(sys.executable, [sys.executable, "-m", "include.demo.component", name, *flags], environment(home))  # noqa: S606 - no shell is wanted
+    os.execve(sys.executable, [sys.executable, "-m", "include.preloaded", name, *flags], environment(home))  # noqa: S606 - no shell is wanted
 
 
 def migrate(home: Home) -> None:

@@ -1,5 +1,6 @@
 """Airflow's REST API, as far as the demo drives and watches it."""
 
+import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,6 +9,8 @@ from typing import Any
 import httpx
 
 FINISHED = ("success", "failed")
+PATIENCE = (0.5, 1, 2, 4, *(8,) * 20)
+"""Seconds between the tries of a call: an api-server that was killed is back in less than their sum."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class AirflowApi:
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         """A call that outlives a restart of the api-server."""
-        for patience in (0.5, 1, 2, 4, 8, 8, 8):
+        for patience in PATIENCE:
             try:
                 reply = self._http.request(method, f"/api/v2{path}", **arguments)
                 if reply.status_code == 401:
@@ -67,8 +70,15 @@ class AirflowApi:
         return [f"{e['filename']}: {e['stack_trace']}" for e in self._call("GET", "/importErrors")["import_errors"]]
 
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> Run:
-        """Start a run by hand."""
-        return _run(self._call("POST", f"/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf or {}}))
+        """Start a run by hand. Its id is chosen here, so that a call whose answer was lost is not made twice."""
+        name = f"demo__{datetime.now(UTC).isoformat()}__{secrets.token_hex(4)}"
+        asked = {"dag_run_id": name, "logical_date": None, "conf": conf or {}}
+        try:
+            return _run(self._call("POST", f"/dags/{dag}/dagRuns", json=asked))
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != 409:
+                raise
+        return _run(self._call("GET", f"/dags/{dag}/dagRuns/{name}"))
 
     def run(self, run: Run) -> Run:
         """The run as it is now."""

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -14,17 +14,19 @@ from azure.storage.queue import QueueClient
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from include import settings
 from include.border import store
 from include.border.store import Commit
 from include.demo.edge import Edge
 from include.domain import naming
 from include.domain.windows import Window
 from include.domain.workload import Workload
-from include.standin.home import Home
 
-API = "2019-07-07"
 UPLOADS = 8
-NAMESPACE = "edgeloop"
+RETRIES = 8
+"""Of a storage client, each later than the one before: a storage that was killed is back in less."""
+Connections = dict[str, dict[str, Any]]
+"""By id: `host, login, password, extra`."""
 
 
 def inputs(row: dict[str, Any]) -> dict[str, Any]:
@@ -33,20 +35,18 @@ def inputs(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class World:
-    """One embedded cloud and one workload, looked at with the SDKs and the keys of its home."""
+    """A cloud, its sites and one workload, looked at with the SDKs through the Connections that Airflow has."""
 
-    def __init__(self, home: Home, workload: Workload) -> None:
-        self.home = home
+    def __init__(self, connections: Connections, workload: Workload) -> None:
         self.workload = workload
+        self._connections = connections
         self._edges: dict[str, Edge] = {}
 
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The cloud account's blobs."""
-        account = self.home.account()
-        return BlobServiceClient(
-            self.home.blob_url(account), credential=self.home.account_key(account), api_version=API, connection_verify=str(self.home.ca)
-        )
+        said = self._connections[settings.LAKE]
+        return BlobServiceClient(said["host"], **_options(said))
 
     def container(self, name: str) -> ContainerClient:
         """A container of the cloud account."""
@@ -96,27 +96,25 @@ class World:
 
     def queued(self, site: str) -> int:
         """Messages that wait in a site's queue."""
-        account = self.home.account(site)
-        queue = QueueClient(
-            self.home.queue_url(account),
-            naming.queue(self.workload.name),
-            credential=self.home.account_key(account),
-            api_version=API,
-            connection_verify=str(self.home.ca),
-        )
+        said = self._connections[settings.site_storage(site)]
+        queue = QueueClient(said["extra"]["queue_endpoint"], naming.queue(self.workload.name), **_options(said))
         return int(queue.get_queue_properties().approximate_message_count or 0)
 
     @property
     def page_url(self) -> str:
-        """The global page."""
-        return f"{self.container(naming.WEB).url}/{self.workload.name}/index.html"
+        """The global page, as people reach it."""
+        return f"{self._web}/{self.workload.name}/index.html"
 
     @property
     def docs_url(self) -> str | None:
         """The newest Data Docs."""
         names = sorted(blob.name for blob in self.container(naming.WEB).list_blobs(name_starts_with=f"{self.workload.name}/validation/"))
         pages = [name for name in names if name.endswith("/index.html")]
-        return f"{self.container(naming.WEB).url}/{pages[-1]}" if pages else None
+        return f"{self._web}/{pages[-1]}" if pages else None
+
+    @property
+    def _web(self) -> str:
+        return str(self._connections[settings.LAKE]["extra"].get("web_url") or self.container(naming.WEB).url)
 
     def page(self) -> bytes | None:
         """The global page's HTML, or None before it was published."""
@@ -135,10 +133,10 @@ class World:
             raise
 
     def edge(self, site: str) -> Edge:
-        """The site's scorer, by the address of its Service."""
+        """The site's scorer: where the Connection says that users reach it, else at the address of its Service."""
         if site not in self._edges:
-            spec = self._core(site).read_namespaced_service(naming.scorer(self.workload.name), NAMESPACE).spec
-            self._edges[site] = Edge(site, f"http://{spec.cluster_ip}:{spec.ports[0].port}")
+            url = self._connections[settings.site_cluster(site)]["extra"].get("scorer_url")
+            self._edges[site] = Edge(site, url or self._service_url(site))
         return self._edges[site]
 
     def golden(self) -> list[dict[str, Any]]:
@@ -148,6 +146,16 @@ class World:
         blob = f"{naming.job_folder(self.workload.name, str(candidate['job']))}/golden.parquet"
         return pq.read_table(io.BytesIO(self.container(naming.LAKE).download_blob(blob).readall())).to_pylist()
 
-    @cache  # noqa: B019 - one world a process
-    def _core(self, site: str) -> client.CoreV1Api:
-        return client.CoreV1Api(config.new_client_from_config(str(self.home.path / "kube" / f"{site}.kubeconfig")))
+    def _service_url(self, site: str) -> str:
+        extra = self._connections[settings.site_cluster(site)]["extra"]
+        core = client.CoreV1Api(config.new_client_from_config_dict(json.loads(extra["kube_config"])))
+        spec = core.read_namespaced_service(naming.scorer(self.workload.name), extra["namespace"]).spec
+        return f"http://{spec.cluster_ip}:{spec.ports[0].port}"
+
+
+def _options(connection: dict[str, Any]) -> dict[str, Any]:
+    """Options of a storage client."""
+    extra = connection["extra"]
+    credential = {"account_name": connection["login"], "account_key": connection["password"]}
+    verify = extra.get("ca_bundle") or True
+    return {"credential": credential, "api_version": extra["api_version"], "connection_verify": verify, "retry_total": RETRIES}

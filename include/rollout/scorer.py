@@ -36,21 +36,24 @@ def withdraw(cluster: Cluster, request: Request) -> None:
         cluster.apply_config_map(APPROVED, gone)
 
 
-def bring(cluster: Cluster, request: Request, image: str, *, role: str, previous: str = "") -> None:
-    """Apply the chart for this image and wait until it serves. NotReady says why it does not."""
-    name = request.scorer if role == "stable" else request.canary
-    values: dict[str, Any] = {
+def values(request: Request, image: str, role: str, previous: str = "") -> dict[str, Any]:
+    """Values of the chart `scorer` for the image in a role."""
+    found: dict[str, Any] = {
         **request.chart_values,
-        "name": name,
+        "name": request.scorer if role == "stable" else request.canary,
         "workload": request.workload,
         "role": role,
         "image": image,
         "previous": previous,
     }
-    if role == "canary":
-        values["replicas"] = 1
-    cluster.apply(chart.render("scorer", request.namespace, values))
-    cluster.wait_ready(name, request.ready_seconds)
+    return found | {"replicas": 1} if role == "canary" else found
+
+
+def bring(cluster: Cluster, request: Request, image: str, *, role: str, previous: str = "") -> None:
+    """Apply the chart for this image and wait until it serves. NotReady says why it does not."""
+    said = values(request, image, role, previous)
+    cluster.apply(chart.render("scorer", request.namespace, said))
+    cluster.wait_ready(said["name"], request.ready_seconds)
 
 
 def replace(cluster: Cluster, request: Request, image: str, *, previous: str, old: str, before_old: str) -> list[str]:

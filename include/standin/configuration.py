@@ -50,7 +50,7 @@ stopwaitsecs={stop_within}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={logs}/{name}.log
+stdout_logfile={log}
 stdout_logfile_maxbytes={largest}
 stdout_logfile_backups=1
 """
@@ -60,8 +60,8 @@ class ConfigurationError(ValueError):
     """Something that supervisord's file cannot say."""
 
 
-def write(home: Home, name: str, programs: Iterable[Program], socket: Path) -> Path:
-    """`supervisor/<name>.conf`. Programs get the supervisor's environment."""
+def write(home: Home, name: str, programs: Iterable[Program], socket: Path, *, console: bool = False) -> Path:
+    """`supervisor/<name>.conf`. Programs get the supervisor's environment; they print into `logs/`, or, with `console`, where it prints."""
     folder, logs = home.folder("supervisor"), home.folder("logs")
     for path in (folder, ROOT, socket):
         if any(sign in str(path) for sign in "%;\n"):
@@ -70,13 +70,13 @@ def write(home: Home, name: str, programs: Iterable[Program], socket: Path) -> P
             )
     text = SUPERVISOR.format(socket=socket, folder=folder, logs=logs, root=ROOT, name=name)
     for number, program in enumerate(programs, start=1):
-        text += _program(program, number, logs)
+        text += _program(program, number, None if console else logs / f"{program.name}.log")
     file = folder / f"{name}.conf"
     file.write_text(text, encoding="utf-8")
     return file
 
 
-def _program(program: Program, number: int, logs: Path) -> str:
+def _program(program: Program, number: int, log: Path | None) -> str:
     return PROGRAM.format(
         name=program.name,
         command=_literal(shlex.join(program.command)),
@@ -84,8 +84,8 @@ def _program(program: Program, number: int, logs: Path) -> str:
         priority=number,
         retries=RETRIES,
         stop_within=program.stop_within,
-        logs=logs,
-        largest=LARGEST_LOG,
+        log=log or "/dev/stdout",
+        largest=LARGEST_LOG if log else 0,  # 0: it is no file, and is not turned over
     )
 
 

@@ -5,19 +5,31 @@ import os
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from include import settings
 from include.domain import naming
-from include.standin import power_bi, signing
-from include.standin.home import Home
+from include.standin import power_bi, signing, sites
+from include.standin.home import Home, HomeError
 from include.standin.storage.rules import NEWEST_STACK_HUB
 
 Connection = dict[str, Any]
 """As Airflow reads it from JSON: `conn_type, host, login, password, extra`."""
-NAMESPACE = "edgeloop"
+OWN_CONNECTIONS = "EDGELOOP_CONNECTIONS"
+"""Variable: a YAML file of Connections that replace generated ones, some fields of them or all."""
 
 
 def connections(home: Home) -> dict[str, Connection]:
-    """Every Connection by its id."""
+    """Every Connection by its id; what the file of EDGELOOP_CONNECTIONS says goes over it, field by field.
+
+    Sites on a real cluster must be set up: their service account is asked for a token.
+    """
+    clusters = {settings.site_cluster(site): _site_cluster(home, site) for site in home.sites}
+    return settings.merged({**services(home), **clusters}, _own())
+
+
+def services(home: Home) -> dict[str, Connection]:
+    """Every Connection but those of the sites' clusters."""
     found = {
         settings.CLOUD: _cloud(home),
         settings.LAKE: _lake(home),
@@ -28,16 +40,55 @@ def connections(home: Home) -> dict[str, Connection]:
     signing.public_key(home)
     for site in home.sites:
         found[settings.site_storage(site)] = _site_storage(home, site)
-        found[settings.site_cluster(site)] = _site_cluster(home, site)
+    return settings.merged(found, _own())
+
+
+def _own() -> dict[str, Any]:
+    """What the user's file says; HomeError when it is not a mapping of Connections."""
+    path = os.environ.get(OWN_CONNECTIONS)
+    if not path:
+        return {}
+    try:
+        said = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise HomeError(f"{OWN_CONNECTIONS} names {path}, which cannot be read: {error}") from error
+    if not isinstance(said, dict) or not all(isinstance(fields, dict) for fields in said.values()):
+        raise HomeError(f"{path} is not a mapping of Connection ids to their fields: see docs/connections.md")
+    return said
+
+
+def write(home: Home, found: dict[str, Connection]) -> Path:
+    """`connections.json`, for Airflow's LocalFilesystemBackend; replaced whole, readable by its owner only."""
+    return _write(home.path / "connections.json", found)
+
+
+def read(home: Home) -> dict[str, Connection]:
+    """What `write` wrote; HomeError before the first time."""
+    file = home.path / "connections.json"
+    if not file.exists():
+        raise HomeError(f"{file} is not there: the embedded cloud was not set up; run `make up`")
+    found: dict[str, Connection] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
-def write(home: Home) -> Path:
-    """`connections.json`, for Airflow's LocalFilesystemBackend; replaced whole, readable by its owner only."""
-    file = home.path / "connections.json"
-    draft = home.path / f".connections.{os.getpid()}.json"
+def hand_out(home: Home, found: dict[str, Connection], folder: Path) -> Path:
+    """The same and the CA in a folder of their own, for an Airflow that does not see the home; gives the Connections' file."""
+    ca = folder / "ca.pem"
+    ca.write_bytes(home.ca.read_bytes())
+    return _write(folder / "connections.json", _with_ca(found, str(home.ca), str(ca)))
+
+
+def _with_ca(said: Any, ours: str, theirs: str) -> Any:
+    """The Connections with the CA's path as it is elsewhere."""
+    if isinstance(said, dict):
+        return {name: _with_ca(value, ours, theirs) for name, value in said.items()}
+    return theirs if said == ours else said
+
+
+def _write(file: Path, found: dict[str, Connection]) -> Path:
+    draft = file.with_name(f".connections.{os.getpid()}.json")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-        json.dump(connections(home), out, indent=1)
+        json.dump(found, out, indent=1)
     draft.replace(file)
     return file
 
@@ -112,7 +163,6 @@ def _image(home: Home, name: str) -> str:
 
 
 def _site_cluster(home: Home, site: str) -> Connection:
-    from include.standin.kubernetes import kubeconfig
-
-    said = kubeconfig.write(home, site).read_text(encoding="utf-8")
-    return {"conn_type": "kubernetes", "extra": {"kube_config": said, "namespace": NAMESPACE}}
+    """Airflow's own service account on the site; it may start the rollout's pods and read what they left."""
+    said = json.dumps(sites.kubeconfig(home, site, "edgeloop-airflow"))
+    return {"conn_type": "kubernetes", "extra": {"kube_config": said, "namespace": sites.namespace(home, site)}}

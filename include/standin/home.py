@@ -10,13 +10,14 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from include.settings import sites as known_sites
 from include.standin import tls
+from include.standin.place import Place
 
 DEFAULT_FOLDER = ".edgeloop"
 DEFAULT_PORT_BASE = 18400
@@ -71,9 +72,10 @@ class Identity:
     airflow_jwt_secret: str
     group_id: str
     dataset_id: str
+    place: Place = field(default_factory=Place)
 
     @classmethod
-    def invented(cls, port_base: int, sites: tuple[str, ...]) -> "Identity":
+    def invented(cls, port_base: int, sites: tuple[str, ...], place: Place) -> "Identity":
         """Fresh ids and secrets."""
         accounts = [CLOUD_ACCOUNT, *(_account(site) for site in sites)]
         return cls(
@@ -93,6 +95,7 @@ class Identity:
             airflow_jwt_secret=secrets.token_hex(48),
             group_id=str(uuid.uuid4()),
             dataset_id=str(uuid.uuid4()),
+            place=place,
         )
 
     @classmethod
@@ -100,7 +103,8 @@ class Identity:
         """The identity in `home.json`; HomeError when it is not one."""
         try:
             said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            return cls(**{field.name: said[field.name] for field in fields(cls)} | {"sites": tuple(said["sites"])})
+            known = {one.name: said[one.name] for one in fields(cls) if one.name in said or one.default_factory is MISSING}
+            return cls(**known | {"sites": tuple(said["sites"]), "place": Place(**said.get("place", {}))})
         except (ValueError, KeyError, TypeError) as error:
             raise HomeError(f"{file} is damaged or of another version ({error!r}): run `make down`, then remove its folder") from error
 
@@ -119,12 +123,12 @@ def free_port_base(sites: int, tries: int = 50) -> int:
     raise HomeError(f"no {width} free ports in a row between 20000 and 32000")
 
 
-def port_taken(port: int) -> bool:
-    """Whether something listens on 127.0.0.1:port, or on that port of every address."""
+def port_taken(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether something listens on the address's port, or on that port of every address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError:
             return True
         return False
@@ -148,9 +152,11 @@ class Home:
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             base = port_base if port_base is not None else int(os.environ.get("EDGELOOP_PORT_BASE", DEFAULT_PORT_BASE))
-            _write_once(file, Identity.invented(base, tuple(sites if sites is not None else known_sites())))
+            _write_once(file, Identity.invented(base, tuple(sites if sites is not None else known_sites()), Place.named()))
         home = cls(folder, Identity.read(file))
-        tls.ensure(home.folder("ca"), [site_service_address(n) for n, _ in enumerate(home.sites, start=1)])
+        if not home.place.agrees(os.environ):
+            raise HomeError(f"{folder} was made for another place ({home.place}): run `make clean`, or choose another EDGELOOP_HOME")
+        tls.ensure(home.folder("ca"), [*(site_service_address(n) for n, _ in enumerate(home.sites, start=1)), *home.place.names])
         return home
 
     @classmethod
@@ -197,9 +203,18 @@ class Home:
             raise KeyError(f"there is no port {name!r}; there are {', '.join(self.ports)}")
         return self.ports[name]
 
+    @property
+    def place(self) -> Place:
+        """Where its programs listen and are reached."""
+        return self.identity.place
+
+    def host(self, name: str) -> str:
+        """The name by which others reach a program."""
+        return self.place.hosts.get(name, self.place.host)
+
     def url(self, name: str) -> str:
         """The https URL of a program, without a slash at the end."""
-        return f"https://localhost:{self.port(name)}"
+        return f"https://{self.host(name)}:{self.port(name)}"
 
     @property
     def ca(self) -> Path:

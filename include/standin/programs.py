@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from include.standin.home import Home
+from include.standin.place import LOOPBACK
 
 
 class UnknownProgram(KeyError):
@@ -25,6 +26,8 @@ class Program:
     """https URL that answers 200 when it is well; None: it is well when its ports are open."""
     stop_within: int = 10
     """Seconds between SIGTERM and SIGKILL."""
+    address: str = LOOPBACK
+    """Where it listens."""
 
 
 def programs(home: Home) -> list[Program]:
@@ -33,10 +36,15 @@ def programs(home: Home) -> list[Program]:
     found.append(_served(home, "storage", "blob", "queue"))
     found.append(_served(home, "cloud", "cloud"))
     found.append(_served(home, "registries", "candidates", "releases"))
-    for site in home.sites:
+    for site in embedded_sites(home):
         found.append(_served(home, f"kubernetes-{site}", f"kubernetes-{site}", health="/livez"))
         found.append(_served(home, f"node-{site}", f"node-{site}"))
     return found
+
+
+def embedded_sites(home: Home) -> tuple[str, ...]:
+    """The sites whose cluster is a stand-in."""
+    return () if home.place.site_kubeconfig else home.sites
 
 
 def _command(name: str) -> tuple[str, ...]:
@@ -50,7 +58,8 @@ def _azurite(home: Home, name: str) -> Program:
 
 
 def _served(home: Home, name: str, *ports: str, health: str = "/_health") -> Program:
-    return Program(name, _command(name), tuple(home.port(port) for port in ports), home.url(ports[0]) + health)
+    listens = tuple(home.port(port) for port in ports)
+    return Program(name, _command(name), listens, home.url(ports[0]) + health, address=home.place.address)
 
 
 def _run_storage(home: Home) -> None:
@@ -66,8 +75,6 @@ def _run_registries(home: Home) -> None:
 
 
 def _run_for_site(kind: str, home: Home, site: str) -> None:
-    if site not in home.sites:
-        raise UnknownProgram(f"{kind}-{site}: there is no site {site!r}; there are {', '.join(home.sites)}")
     module = import_module(f"include.standin.{kind}")
     run: Callable[[Home, str], Any] = module.run
     run(home, site)

@@ -101,7 +101,7 @@ def create_app(home: Home, *services: Service) -> ASGIApp:
 def _server(app: ASGIApp, home: Home, port: int) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        host="127.0.0.1",
+        host=home.place.bind,
         port=port,
         ssl_certfile=str(home.cert),
         ssl_keyfile=str(home.key),

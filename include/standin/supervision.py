@@ -105,6 +105,13 @@ class Supervisor:
                 f"supervisord did not start: {(done.stderr or done.stdout).strip()[-500:]}; its configuration is {config}"
             )
 
+    def become(self) -> None:
+        """Be the supervisor in the foreground, as a container's program; its programs print where this process does. Does not return."""
+        config = write(self.home, self.name, self.programs, self.socket, console=True)
+        environment = {**os.environ, "EDGELOOP_HOME": str(self.home.path), SUPERVISED: str(self.home.path)}
+        os.chdir(ROOT)
+        os.execve(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)], environment)  # noqa: S606
+
     def _start_missing(self) -> bool:
         """Start what is not supervised yet, and what is stopped or given up; says whether there was any."""
         known = {state.name for state in self._supervised()}
@@ -130,7 +137,7 @@ class Supervisor:
     def _check_ports(self) -> None:
         for program in self.programs:
             for port in program.ports:
-                if port_taken(port):
+                if port_taken(port, program.address):
                     raise SupervisionError(
                         f"port {port}, which {program.name} needs, is in use by {_listener(port)}: end it, "
                         f"or run `make down`, remove {self.home.path} and set EDGELOOP_PORT_BASE to a free range "
@@ -204,7 +211,7 @@ def socket_path(home: Home, name: str) -> Path:
 def is_well(home: Home, program: Program) -> bool:
     """Whether the program answers its health URL, or listens where it has none."""
     if program.health is None:
-        return all(port_taken(port) for port in program.ports)
+        return all(port_taken(port, program.address) for port in program.ports)
     try:
         context = client_context(home) if program.health.startswith("https:") else None
         with urllib.request.urlopen(program.health, timeout=3, context=context) as answer:  # noqa: S310 - our own URL

@@ -31,7 +31,7 @@ class Pair:
 def ensure(folder: Path, addresses: Iterable[str] = ()) -> None:
     """`ca.pem`, `ca.key`, `server.pem`, `server.key` in the folder; what is missing or nearly over is made anew.
 
-    `addresses`: IP addresses beside 127.0.0.1 and ::1 that servers are called by.
+    `addresses`: IP addresses beside 127.0.0.1 and ::1, and names, that servers are called by.
     """
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -109,11 +109,18 @@ def _new_authority() -> Pair:
     return Pair(certificate, key)
 
 
+def _general(address: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        return x509.DNSName(address)
+
+
 def _new_server(authority: Pair, addresses: list[str]) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in NAMES]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    names += [_general(address) for address in addresses]
     certificate = (
         _builder("localhost", key)
         .issuer_name(authority.certificate.subject)

@@ -1,9 +1,15 @@
-"""The unmodified KubernetesPodOperator on the stand-in, and on a real cluster (EDGELOOP_TEST_KUBECONFIG, EDGELOOP_TEST_IMAGE)."""
+"""The unmodified KubernetesPodOperator on the stand-in, and on a real cluster.
+
+EDGELOOP_TEST_KUBECONFIG is an administrator's, EDGELOOP_TEST_IMAGE an image with Python (`registry/repository:tag`), and
+EDGELOOP_TEST_REGISTRY_{USER,PASSWORD} the login of its registry, where it wants one.
+"""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -48,7 +54,7 @@ class Target:
             config_file=self.kubeconfig,
             in_cluster=False,
             kubernetes_conn_id=None,
-            startup_timeout_seconds=60,
+            startup_timeout_seconds=180,  # a first pull
             **said,
         )
 
@@ -56,14 +62,35 @@ class Target:
         return list(self.core.list_namespaced_pod(self.namespace, label_selector=f"task_id={name}").items)
 
 
-@pytest.fixture(params=["stand-in", pytest.param("cluster", marks=pytest.mark.cluster)])
-def target(request: pytest.FixtureRequest) -> Target:
+@pytest.fixture(scope="module", params=["stand-in", pytest.param("cluster", marks=pytest.mark.cluster)])
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "cluster":
         if not os.environ.get("EDGELOOP_TEST_KUBECONFIG") or not os.environ.get("EDGELOOP_TEST_IMAGE"):
             pytest.skip("EDGELOOP_TEST_KUBECONFIG and EDGELOOP_TEST_IMAGE name no cluster")
-        return Target(os.environ["EDGELOOP_TEST_KUBECONFIG"], os.environ["EDGELOOP_TEST_IMAGE"], "default", None)
+        with own_namespace(os.environ["EDGELOOP_TEST_KUBECONFIG"], os.environ["EDGELOOP_TEST_IMAGE"]) as made:
+            yield made
+        return
     found: Site = request.getfixturevalue("site")
-    return Target(str(found.kubeconfig), found.tiny, NAMESPACE, "pull")
+    yield Target(str(found.kubeconfig), found.tiny, NAMESPACE, "pull")
+
+
+@contextlib.contextmanager
+def own_namespace(config_file: str, image: str) -> Iterator[Target]:
+    """A namespace of the real cluster that may pull the image."""
+    made = Target(
+        config_file, image, f"pod-operator-{uuid.uuid4().hex[:8]}", "pull" if "EDGELOOP_TEST_REGISTRY_USER" in os.environ else None
+    )
+    made.core.create_namespace({"metadata": {"name": made.namespace}})
+    try:
+        if made.pull_secret:
+            login = {"username": os.environ["EDGELOOP_TEST_REGISTRY_USER"], "password": os.environ["EDGELOOP_TEST_REGISTRY_PASSWORD"]}
+            logins = {"auths": {image.partition("/")[0]: login}}
+            secret = {"metadata": {"name": "pull"}, "type": "kubernetes.io/dockerconfigjson"}
+            made.core.create_namespaced_secret(made.namespace, secret | {"stringData": {".dockerconfigjson": json.dumps(logins)}})
+        wait("the default service account", lambda: made.core.read_namespaced_service_account("default", made.namespace))
+        yield made
+    finally:
+        made.core.delete_namespace(made.namespace)
 
 
 def context(task: str) -> dict[str, Any]:

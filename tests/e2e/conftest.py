@@ -15,13 +15,13 @@ import psutil
 import pytest
 
 from include.demo import airflow
-from include.demo.__main__ import start
+from include.demo.__main__ import listed, start
 from include.demo.api import AirflowApi, Run
 from include.demo.world import World
 from include.domain import naming
 from include.domain.windows import Window
 from include.standin import __main__ as standin
-from include.standin import processes
+from include.standin import connections, processes
 from include.standin.home import Home, free_port_base
 from include.standin.programs import programs
 from include.standin.serving import client_context
@@ -193,8 +193,9 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("EDGELOOP_HOME", str(home.path))
-            api = start(home, lambda said: None)
-            world = World(home, load("wind_power"))
+            start(home)
+            api = listed(airflow.login(home), lambda said: None)
+            world = World(connections.read(home), load("wind_power"))
             world.upload_exports(export(EXPORTED.first, EXPORTED.last))
             yield Loop(home, api, world)
     finally:

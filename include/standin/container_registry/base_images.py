@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from include.oci.append import EPOCH
+from include.oci.client import Registry
 from include.oci.layer import Layer, layer
 from include.oci.manifest import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, compact
 from include.oci.pins import packages
@@ -54,6 +55,16 @@ def push(store: Store, image: BaseImage, folder: Path) -> str:
     named = f"{image.repository}:{_tag(built.manifest)}"
     write_whole(folder / image.file, named.encode())
     return named
+
+
+def bring(registry: Registry, image: BaseImage) -> None:
+    """Push the image to a registry that does not start with it, unless it is there."""
+    built = _built(image)
+    if registry.resolve(image.repository, _tag(built.manifest)) == built.manifest.digest:
+        return
+    for part in built.parts:
+        registry.write_blob(image.repository, part)
+    registry.write_manifest(image.repository, built.manifest, _tag(built.manifest))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from include.standin.kubernetes import fieldsets
 from include.standin.kubernetes.exceptions import ApplyConflict, Cause
 from include.standin.kubernetes.fieldsets import Fields, Path
+from include.standin.kubernetes.last_applied import inherited
 from include.standin.kubernetes.schema import Schema
 
 UNOWNED = ("name", "generateName", "namespace", "uid", "creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink")
@@ -99,7 +100,7 @@ def apply(live: dict[str, Any] | None, config: dict[str, Any], schema: Schema, m
         merged.setdefault("metadata", copy.deepcopy(before["metadata"]))
     difference = fieldsets.compare(_content(live), _content(merged), schema)
     if not force:
-        _refuse_conflicts(others, difference.changed)
+        _refuse_conflicts(others, difference.changed - inherited(live, manager.name, schema))
     kept = [entry.without(difference.changed).without(difference.removed) for entry in others]
     entry = mine if mine and mine.fields == named else Entry(manager, named, now())
     merged["metadata"]["managedFields"] = _written([*kept, entry])

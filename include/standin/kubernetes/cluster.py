@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from include.standin.home import Home
 from include.standin.kubernetes import kinds
 from include.standin.kubernetes.admission import Admission
+from include.standin.kubernetes.allocation import Allocator
 from include.standin.kubernetes.authorization import BOOTSTRAP, Authorizer
 from include.standin.kubernetes.deleting import Deleter
 from include.standin.kubernetes.events import Events
@@ -35,7 +36,7 @@ class Cluster:
         """The cluster as it was left; a new one has its namespaces and roles."""
         store = Store(home.folder(f"kubernetes/{site}") / "objects.sqlite")
         services = f"127.{60 + home.site_number(site)}"
-        writer = Writer(store, Admission(store), services, home.ca.read_text(encoding="utf-8"))
+        writer = Writer(store, Admission(store), Allocator(store, services), home.ca.read_text(encoding="utf-8"))
         cluster = cls(
             store, Tokens(home, site), Authorizer(store), writer, Deleter(store, writer), Events(store, writer), client_context(home)
         )

@@ -1,12 +1,12 @@
 """What the real server fills in before it stores an object."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from include.standin.kubernetes import kinds
 from include.standin.kubernetes.kinds import Kind
-from include.standin.kubernetes.store import Store
+from include.standin.kubernetes.services import INSIDE, OUTSIDE
 
 Fields = dict[str, Any]
 
@@ -17,14 +17,12 @@ def _fill(target: Fields, **values: Any) -> None:
             target[name] = value
 
 
-def fill(kind: Kind, value: Fields, store: Store, services: str) -> None:
-    """Set defaults in place. `services`: first two numbers of the site's service addresses, `127.61`."""
+def fill(kind: Kind, value: Fields) -> None:
+    """Set defaults in place."""
     if found := RULES.get(kind):
         found(value)
     if "status" in kind.subresources:
         value.setdefault("status", {})
-    if kind is kinds.SERVICE:
-        _service(value.setdefault("spec", {}), store, services)
 
 
 def pod_spec(spec: Fields) -> None:
@@ -127,6 +125,23 @@ def _binding(value: Fields) -> None:
             _fill(subject, apiGroup=kinds.RBAC)
 
 
+def _service(value: Fields) -> None:
+    spec = value.setdefault("spec", {})
+    _fill(spec, type="ClusterIP", sessionAffinity="None")
+    _fill(value, status={"loadBalancer": {}})
+    if spec["type"] in INSIDE:
+        _fill(spec, internalTrafficPolicy="Cluster")
+    if spec["type"] in OUTSIDE:
+        _fill(spec, externalTrafficPolicy="Cluster")
+    if spec["type"] == "LoadBalancer":
+        _fill(spec, allocateLoadBalancerNodePorts=True)
+    for port in spec.get("ports") or ():
+        _fill(port, protocol="TCP")
+        _fill(port, targetPort=port.get("port"))
+        if port.get("nodePort") == 0:
+            del port["nodePort"]
+
+
 def _policy(value: Fields) -> None:
     spec = value.setdefault("spec", {})
     _fill(spec, failurePolicy="Fail")
@@ -156,28 +171,7 @@ RULES: dict[Kind, Callable[[Fields], None]] = {
     kinds.CLAIM: _claim,
     kinds.ROLE_BINDING: _binding,
     kinds.CLUSTER_ROLE_BINDING: _binding,
+    kinds.SERVICE: _service,
     kinds.POLICY: _policy,
     kinds.POLICY_BINDING: _policy_binding,
 }
-
-
-def _service(spec: Fields, store: Store, services: str) -> None:
-    _fill(spec, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster")
-    for port in spec.get("ports") or ():
-        _fill(port, protocol="TCP")
-        _fill(port, targetPort=port.get("port"))
-    if spec["type"] == "ExternalName":
-        return
-    if not spec.get("clusterIP"):
-        spec["clusterIP"] = _free_address(store, services)
-    _fill(spec, clusterIPs=[spec["clusterIP"]], ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
-
-
-def _free_address(store: Store, services: str) -> str:
-    """The first address of the site's range that no service has; .0.1 is the API server's own."""
-    taken = {found.get("spec", {}).get("clusterIP") for found in store.all(kinds.SERVICE)}
-    return next(address for address in _addresses(services) if address not in taken)
-
-
-def _addresses(services: str) -> Iterator[str]:
-    yield from (f"{services}.{number // 250}.{number % 250 + 2}" for number in range(60_000))

@@ -63,7 +63,7 @@ MISSING = object()
 
 
 def compare(before: Any, after: Any, schema: Schema) -> Comparison:
-    """Fields added, modified and removed; a part that is new as a whole counts itself and all below."""
+    """Fields added, modified and removed; a part that is new as a whole counts itself, unless it is always there, and all below."""
     found: dict[str, set[Path]] = {"added": set(), "modified": set(), "removed": set()}
     _compare(before, after, schema, (), found)
     return Comparison(frozenset(found["added"]), frozenset(found["modified"]), frozenset(found["removed"]))
@@ -74,7 +74,7 @@ def _compare(before: Any, after: Any, schema: Schema, at: Path, found: dict[str,
     new = {} if after is MISSING else children(after, schema)
     for name in {**old, **new}:
         part_schema = (old.get(name) or new[name])[1]
-        _compare(old.get(name, (MISSING,))[0], new.get(name, (MISSING,))[0], part_schema, (*at, name), found)
+        _compare(_part(before, old, name, part_schema), _part(after, new, name, part_schema), part_schema, (*at, name), found)
     if not at:
         return
     if before is MISSING:
@@ -83,6 +83,12 @@ def _compare(before: Any, after: Any, schema: Schema, at: Path, found: dict[str,
         found["removed"].add(at)
     elif not old and not new and before != after:
         found["modified"].add(at)
+
+
+def _part(whole: Any, parts: dict[str, tuple[Any, Schema]], name: str, schema: Schema) -> Any:
+    if name in parts:
+        return parts[name][0]
+    return {} if schema.always and whole is not MISSING and name.startswith("f:") else MISSING
 
 
 def parents(fields: Iterable[Path]) -> Fields:

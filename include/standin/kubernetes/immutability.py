@@ -19,8 +19,9 @@ def check_immutable(kind: Kind, live: Object, new: Object) -> None:
         causes.append(Cause("FieldValueInvalid", "Invalid value: cannot change roleRef", "roleRef"))
     if kind is kinds.SECRET and live.get("type") != new.get("type"):
         causes.append(Cause("FieldValueInvalid", f'Invalid value: "{new.get("type")}": field is immutable', "type"))
-    if kind is kinds.SERVICE and live["spec"].get("clusterIP") not in ("", None, new["spec"].get("clusterIP")):
-        causes.append(Cause("FieldValueInvalid", "Invalid value: may not change once set", "spec.clusterIPs[0]"))
+    address = new.get("spec", {}).get("clusterIP")
+    if kind is kinds.SERVICE and address and live["spec"].get("clusterIP") not in ("", None, address):
+        causes.append(Cause("FieldValueInvalid", f'Invalid value: ["{address}"]: may not change once set', "spec.clusterIPs[0]"))
     if kind is kinds.POD and _fixed(live["spec"]) != _fixed(new["spec"]):
         causes.append(Cause("FieldValueForbidden", POD_FIXED, "spec"))
     if causes:

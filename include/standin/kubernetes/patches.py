@@ -29,7 +29,7 @@ def json_patch(target: Any, operations: Any) -> Any:
         try:
             document = _step(document, step)
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ApiError(422, "Invalid", f"the server rejected our request due to an error in our request: {error}") from error
+            raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
     return document
 
 

@@ -66,6 +66,11 @@ class Schema:
         return self.node.get("x-kubernetes-map-type") == "atomic"
 
     @property
+    def always(self) -> bool:
+        """A structure that whatever holds it has, be it empty (in Go: no pointer)."""
+        return bool(self.properties) and self.default == {} and not self.atomic
+
+    @property
     def strategy(self) -> tuple[str, ...]:
         """How a strategic merge patch treats it: `merge`, `replace`, `retainKeys`."""
         return tuple(self.node.get("x-kubernetes-patch-strategy", "").split(","))

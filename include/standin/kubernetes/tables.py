@@ -78,7 +78,17 @@ def _node_status(node: Object) -> str:
 
 
 def _ports(service: Object) -> str:
-    return ",".join(f"{port['port']}/{port.get('protocol', 'TCP')}" for port in lookup(service, "spec.ports") or ()) or "<none>"
+    return ",".join(_port(port) for port in lookup(service, "spec.ports") or ()) or "<none>"
+
+
+def _port(port: Object) -> str:
+    outside = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port['port']}{outside}/{port.get('protocol', 'TCP')}"
+
+
+def _external_address(service: Object) -> str:
+    """No load balancer ever gives one here."""
+    return "<pending>" if service["spec"]["type"] == "LoadBalancer" else service["spec"].get("externalName") or "<none>"
 
 
 def _event_object(event: Object) -> str:
@@ -123,7 +133,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     kinds.SERVICE: (
         Column("Type", _at("spec.type")),
         Column("Cluster-IP", _at("spec.clusterIP")),
-        Column("External-IP", _at("spec.externalName")),
+        Column("External-IP", _external_address),
         Column("Port(s)", _ports),
         AGE,
     ),

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from include.standin.kubernetes import services
 from include.standin.kubernetes.exceptions import BadRequest, Cause, Invalid, InvalidPatch, TypedPatchError
 from include.standin.kubernetes.fieldsets import element, shown
-from include.standin.kubernetes.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT, REPLICA_SET, ROLE, ROLE_BINDING, Kind
+from include.standin.kubernetes.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT, REPLICA_SET, ROLE, ROLE_BINDING, SERVICE, Kind
 from include.standin.kubernetes.schema import Schema
 from include.standin.kubernetes.selectors import selects
 
@@ -131,6 +132,8 @@ def check_object(kind: Kind, value: dict[str, Any], schema: Schema, live: dict[s
     causes = [*_metadata(kind, value["metadata"]), *_required(value.get("spec"), schema.field("spec"), "spec")]
     if kind in (DEPLOYMENT, REPLICA_SET):
         causes += _workload(value, live)
+    if kind is SERVICE:
+        causes += services.check(value["spec"])
     if causes:
         raise Invalid(kind, name, causes)
 

@@ -6,8 +6,9 @@ import uuid
 from dataclasses import dataclass
 
 from include.standin.kubernetes import apply as server_side
-from include.standin.kubernetes import defaults, kinds
+from include.standin.kubernetes import defaults, kinds, services
 from include.standin.kubernetes.admission import Admission, Review
+from include.standin.kubernetes.allocation import Allocator
 from include.standin.kubernetes.apply import Manager, now
 from include.standin.kubernetes.exceptions import ApiError, BadRequest, Cause, Conflict, Forbidden, Invalid, NotFound
 from include.standin.kubernetes.immutability import check_immutable
@@ -46,10 +47,10 @@ def generated(prefix: str) -> str:
 class Writer:
     """Writes objects of one site."""
 
-    def __init__(self, store: Store, admission: Admission, services: str, authority: str) -> None:
+    def __init__(self, store: Store, admission: Admission, allocator: Allocator, authority: str) -> None:
         self.store = store
         self.admission = admission
-        self.services = services
+        self.allocator = allocator
         self.authority = authority
         """PEM of the CA, which every namespace has in the ConfigMap `kube-root-ca.crt`."""
 
@@ -59,7 +60,7 @@ class Writer:
         self._check_namespace(kind, namespace, value["metadata"]["name"])
         if kind is not kinds.NODE:
             value.pop("status", None)
-        defaults.fill(kind, value, self.store, self.services)
+        defaults.fill(kind, value)
         if kind is kinds.POD:
             self._check_account(namespace, value)
         schema = Schema.of(kind)
@@ -69,7 +70,8 @@ class Writer:
 
     def _created(self, kind: Kind, namespace: str, value: Object, author: Author) -> tuple[Object, list[str]]:
         name = value["metadata"]["name"]
-        warnings = self._admit(Review(kind, namespace, name, "CREATE", value, None, author.user, dry_run=author.dry_run))
+        self._allocate(kind, value)
+        warnings = self.admission.check(Review(kind, namespace, name, "CREATE", value, None, author.user, dry_run=author.dry_run))
         if author.dry_run:
             return value, warnings
         stored = self.store.create(kind, value)
@@ -77,8 +79,10 @@ class Writer:
             self.furnish(name)
         return stored, warnings
 
-    def _admit(self, review: Review) -> list[str]:
-        return self.admission.check(review)
+    def _allocate(self, kind: Kind, value: Object) -> None:
+        """After the owners of fields are known: nobody owns what the server gives."""
+        if kind is kinds.SERVICE:
+            self.allocator.allocate(value)
 
     def _name(self, kind: Kind, namespace: str, value: Object) -> None:
         meta = value["metadata"]
@@ -136,7 +140,7 @@ class Writer:
         self._check_namespace(kind, key.namespace, key.name)
         if kind is not kinds.NODE:
             value.pop("status", None)
-        defaults.fill(kind, value, self.store, self.services)
+        defaults.fill(kind, value)
         if kind is kinds.POD:
             self._check_account(key.namespace, value)
         check_object(kind, value, schema, None)
@@ -174,11 +178,9 @@ class Writer:
             new["status"] = copy.deepcopy(live["status"])
         kept = {field: live["metadata"][field] for field in (*SERVER_SET, "name", "namespace") if field in live["metadata"]}
         new["metadata"] = {field: part for field, part in new["metadata"].items() if field not in SERVER_SET} | kept
+        defaults.fill(key.kind, new)
         if key.kind is kinds.SERVICE:
-            for field in ("clusterIP", "clusterIPs"):
-                if live["spec"].get(field) and not new["spec"].get(field):
-                    new["spec"][field] = live["spec"][field]
-        defaults.fill(key.kind, new, self.store, self.services)
+            services.carry(live["spec"], new["spec"])
         check_object(key.kind, new, Schema.of(key.kind), live)
         check_immutable(key.kind, live, new)
         return new
@@ -186,8 +188,9 @@ class Writer:
     def _stored(self, key: Key, live: Object, new: Object, author: Author, subresource: str) -> tuple[Object, list[str]]:
         if "generation" in live["metadata"] and _desired(new) != _desired(live):
             new["metadata"]["generation"] = live["metadata"]["generation"] + 1
+        self._allocate(key.kind, new)
         review = Review(key.kind, key.namespace, key.name, "UPDATE", new, live, author.user, subresource, author.dry_run)
-        warnings = self._admit(review)
+        warnings = self.admission.check(review)
         new["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         return (new if author.dry_run else self.store.update(key.kind, new)), warnings
 

@@ -26,6 +26,9 @@ def settings(home: Home, site: str) -> Settings:
         ca=home.ca,
         certificate=home.cert,
         key=home.key,
+        address=home.place.address,
+        bind=home.place.bind,
+        host=home.host(f"node-{site}"),
     )
 
 

@@ -49,7 +49,7 @@ class Agent:
             await self._serve_logs()
             await self._register()
             async with asyncio.TaskGroup() as group:
-                for work in (self.node.events.run(), self._heartbeat(), self._follow(), self._renew(), Services(api).run()):
+                for work in (self.node.events.run(), self._heartbeat(), self._follow(), self._renew(), Services(api, settings.bind).run()):
                     group.create_task(work)
 
     def _probes(self) -> aiohttp.ClientSession:
@@ -68,7 +68,7 @@ class Agent:
         await runner.setup()
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(self.settings.certificate, self.settings.key)
-        await web.TCPSite(runner, self.settings.address, self.settings.port, ssl_context=tls).start()
+        await web.TCPSite(runner, self.settings.bind, self.settings.port, ssl_context=tls).start()
 
     def find(self, namespace: str, name: str) -> tuple[Json, Path] | None:
         """The pod of a name on this node, and its folder."""
@@ -113,10 +113,14 @@ class Agent:
             "capacity": CAPACITY,
             "allocatable": CAPACITY,
             "conditions": [ready | {"lastHeartbeatTime": now(), "lastTransitionTime": since}],
-            "addresses": [{"type": "InternalIP", "address": self.settings.address}, {"type": "Hostname", "address": self.settings.node}],
+            "addresses": self._addresses(),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self.settings.port}},
             "nodeInfo": info,
         }
+
+    def _addresses(self) -> list[Json]:
+        said = {"InternalIP": self.settings.address, "Hostname": self.settings.node, "ExternalDNS": self.settings.host}
+        return [{"type": kind, "address": address} for kind, address in said.items()]
 
     async def _lease(self) -> None:
         path, name = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", self.settings.node

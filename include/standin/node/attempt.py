@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 KEEPER = Path(__file__).with_name("keeper.py")
+MARK = "EDGELOOP_ATTEMPT"
+"""Variable of every process of a run: which run. Process ids come again, also in a container that was started again."""
 KILLED = 137
 """Exit code of a container whose keeper was killed: 128 + SIGKILL."""
 
@@ -40,7 +42,7 @@ class Attempt:
                 old.unlink(missing_ok=True)
         attempt.child = subprocess.Popen(
             [sys.executable, "-I", "-S", str(KEEPER), str(folder / str(number)), *argv],
-            env=dict(env),
+            env={**env, MARK: str(folder / str(number))},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -85,6 +87,11 @@ class Attempt:
             os.close(lock)
         return False
 
+    async def begun(self) -> None:
+        """Wait until the keeper has said who it is, or has died of it: from then on others find it, and its log."""
+        while self.child is not None and self.child.poll() is None and not self.path("pid").exists():  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.01)
+
     async def ended(self) -> None:
         """Wait for the end of a process that need not be a child; then nothing of its group is left."""
         while self.alive():
@@ -114,15 +121,13 @@ class Attempt:
                 os.kill(pid, number)
 
     def sweep(self) -> None:
-        """Kill what outlived a keeper that was killed: nothing may hold the pod's address. Only processes that carry the same home."""
-        group, home = _number(self.path("pid")), os.environb.get(b"EDGELOOP_HOME")
-        if group is None or self._locked() or not Path("/proc/self").exists():
+        """Kill what outlived a keeper that was killed: nothing may hold the pod's address. Its mark tells it, whatever number it has."""
+        if self._locked() or not Path("/proc/self").exists():
             return
+        mark = f"{MARK}={self.folder / str(self.number)}".encode()
         for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError, ValueError):
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                mine = home is None or b"EDGELOOP_HOME=" + home in (process / "environ").read_bytes().split(b"\0")
-                if int(fields[2]) == group and mine:
+            with contextlib.suppress(OSError):
+                if mark in (process / "environ").read_bytes().split(b"\0"):
                     os.kill(int(process.name), signal.SIGKILL)
 
     def started_at(self) -> str:

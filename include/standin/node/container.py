@@ -116,6 +116,7 @@ class Container:
 
     async def _watch(self, attempt: Attempt) -> int:
         """Follow the attempt to its end."""
+        await attempt.begun()
         if attempt.alive():
             self.status["containerID"] = f"process://{attempt.pid}"
             self.status["restartCount"] = attempt.number

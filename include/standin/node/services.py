@@ -1,4 +1,4 @@
-"""The service proxy: a listener on each cluster IP and port, whose connections go to the ready pods in turn."""
+"""The service proxy: a listener on each cluster IP and port and on each node port, whose connections go to the ready pods in turn."""
 
 import asyncio
 import ipaddress
@@ -33,18 +33,20 @@ def ready(pod: Json) -> bool:
 
 @dataclass(frozen=True)
 class Listener:
-    """One port of one service."""
+    """Where one port of one service is reached."""
 
     service: Key
     address: str
     port: int
+    target: int
+    """The service's port; another than `port` where that is a node port."""
 
 
 class Services:
     """The services of a site, as its API server lists them."""
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
+    def __init__(self, api: Api, bind: str) -> None:
+        self.api, self.bind = api, bind
         self.services: dict[Key, Json] = {}
         self.pods: dict[Key, Json] = {}
         self.servers: dict[Listener, asyncio.Server] = {}
@@ -88,14 +90,14 @@ class Services:
             self.changed.clear()
 
     def _wanted(self) -> set[Listener]:
-        """Ports of services that have a selector and an address of this machine's loopback network."""
+        """Ports of services that have a selector and an address of this machine's loopback network: there, and at the node."""
         found = set()
         for key, service in self.services.items():
             address = service["spec"].get("clusterIP") or "None"
             if service["spec"].get("selector") and address != "None" and ipaddress.ip_address(address).is_loopback:
-                found |= {
-                    Listener(key, address, p["port"]) for p in service["spec"].get("ports") or () if p.get("protocol", "TCP") == "TCP"
-                }
+                ports = [port for port in service["spec"].get("ports") or () if port.get("protocol", "TCP") == "TCP"]
+                found |= {Listener(key, address, port["port"], port["port"]) for port in ports}
+                found |= {Listener(key, self.bind, port["nodePort"], port["port"]) for port in ports if port.get("nodePort")}
         return found
 
     async def _open(self, listener: Listener) -> bool:
@@ -111,7 +113,7 @@ class Services:
     def endpoints(self, listener: Listener) -> list[Endpoint]:
         """Address and port of the ready pods, in the order of their names."""
         service = self.services.get(listener.service)
-        port = next((p for p in service["spec"].get("ports") or () if p["port"] == listener.port), None) if service else None
+        port = next((p for p in service["spec"].get("ports") or () if p["port"] == listener.target), None) if service else None
         if service is None or port is None:
             return []
         found = []

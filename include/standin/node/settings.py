@@ -31,3 +31,8 @@ class Settings:
     certificate: Path
     key: Path
     address: str = "127.0.0.1"
+    """What the Node object says. The API server asks for logs there, so it is an address of this machine."""
+    bind: str = "127.0.0.1"
+    """Address that logs and node ports are served on; `0.0.0.0`: every one of this machine."""
+    host: str = "localhost"
+    """Name by which others reach the node ports."""

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from include.standin.home import Home
+from include.standin.place import LOOPBACK
 from include.standin.storage.install import program
 from include.standin.storage.node import node
 
@@ -39,12 +40,27 @@ class Azurite:
         return self.home.port(f"{self.name}-queue")
 
     @property
+    def blob_url(self) -> str:
+        """Where the proxy finds the blob service; clients come through the proxy."""
+        return f"http://{self._host}:{self.blob_port}"
+
+    @property
+    def queue_url(self) -> str:
+        """The same of the queue service."""
+        return f"http://{self._host}:{self.queue_port}"
+
+    @property
+    def _host(self) -> str:
+        """This machine, unless the program is named to be elsewhere."""
+        return self.home.place.hosts.get(self.name, LOOPBACK)
+
+    @property
     def command(self) -> list[str]:
         """The process."""
         arguments = {
-            "--blobHost": "127.0.0.1",
-            "--queueHost": "127.0.0.1",
-            "--tableHost": "127.0.0.1",
+            "--blobHost": LOOPBACK,
+            "--queueHost": LOOPBACK,
+            "--tableHost": LOOPBACK,
             "--blobPort": str(self.blob_port),
             "--queuePort": str(self.queue_port),
             "--tablePort": str(self.queue_port + 1),

@@ -36,8 +36,8 @@ SERVICES = ("blob", "queue")
 class Upstream:
     """Where an account's requests go."""
 
-    ports: dict[str, int]
-    """Service -> port of the Azurite."""
+    urls: dict[str, str]
+    """Service -> URL of the Azurite."""
     is_site: bool
 
 
@@ -50,7 +50,7 @@ class Proxy:
 
     def __post_init__(self) -> None:
         self.accounts = {
-            one.account: Upstream({"blob": one.blob_port, "queue": one.queue_port}, one.site is not None) for one in all_of(self.home)
+            one.account: Upstream({"blob": one.blob_url, "queue": one.queue_url}, one.site is not None) for one in all_of(self.home)
         }
         self.writes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.running = contextlib.AsyncExitStack()
@@ -68,7 +68,7 @@ class Proxy:
             runner = web.ServerRunner(web.Server(self._handler(service), access_log=None, keepalive_timeout=75), shutdown_timeout=1)
             await runner.setup()
             self.running.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", self.home.port(service), ssl_context=tls).start()
+            await web.TCPSite(runner, self.home.place.bind, self.home.port(service), ssl_context=tls).start()
 
     async def stop(self) -> None:
         """Close both ports and every connection."""
@@ -98,7 +98,7 @@ class Proxy:
             raise exceptions.unknown_account(asked.account)
         if (request.content_length or 0) > LARGEST_BODY:
             raise exceptions.too_large(LARGEST_BODY)
-        target = f"http://127.0.0.1:{upstream.ports[service]}"
+        target = upstream.urls[service]
         if upstream.is_site:
             rules.check_stack_hub(asked)
         elif service == "blob":

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import yaml
 from airflow.sdk import BaseHook
 
 from edgeloop.exceptions import ConnectionIncomplete, ServiceError, UnexpectedReply
 from include.domain import naming
-from include.settings import site_cluster
+from include.settings import merged, site_cluster
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
@@ -30,7 +31,7 @@ class RolloutState:
 
 
 class SiteHook(BaseHook):
-    """One site, by its Connection (type kubernetes: extra `kube_config` and `namespace`)."""
+    """One site, by its Connection (type kubernetes: extra `kube_config`, `namespace` and, where the cluster asks for it, `values`)."""
 
     def __init__(self, site: str) -> None:
         super().__init__()
@@ -44,6 +45,13 @@ class SiteHook(BaseHook):
         if not found:
             raise ConnectionIncomplete(self.conn_id, "lacks 'namespace' in its extra")
         return str(found)
+
+    def scoring_values(self, values: str) -> str:
+        """The scorer's Helm values (YAML) with what this cluster asks for over them: the Connection's `values`."""
+        own = self.get_connection(self.conn_id).extra_dejson.get("values") or {}
+        if not isinstance(own, dict):
+            raise ConnectionIncomplete(self.conn_id, "has 'values' in its extra that are not an object of Helm values")
+        return yaml.safe_dump(merged(yaml.safe_load(values), own), sort_keys=True) if own else values
 
     @cached_property
     def core(self) -> "CoreV1Api":

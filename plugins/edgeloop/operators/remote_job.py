@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from airflow.sdk import BaseOperator, BaseOperatorLink, Context
+from airflow.sdk import BaseOperator, BaseOperatorLink, Context, conf
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from edgeloop.exceptions import RemoteJobCancelled, RemoteJobFailed, RemoteJobTimedOut
@@ -34,6 +34,8 @@ class RemoteJobOperator(BaseOperator):
     the job, running or finished, and does not start a second one. An attempt that failed or was cancelled is followed by the next.
     Killing the task cancels the job, and so does `execution_timeout`, also while the task is deferred.
 
+    Whether it waits in the triggerer or where it runs, Airflow's `[operators] default_deferrable` says; `deferrable` overrides it.
+
     Set `retries` to 2 or more: when a deferred task is cleared, its next try may attach to the job just before the old trigger cancels
     it, and only the try after that starts the job again.
     """
@@ -43,9 +45,9 @@ class RemoteJobOperator(BaseOperator):
     repeats_when_cleared = False
     """Whether clearing the finished task runs the job again, because the same inputs may give something new."""
 
-    def __init__(self, *, deferrable: bool = False, poll_interval: float = 5.0, **kwargs: Any) -> None:
+    def __init__(self, *, deferrable: bool | None = None, poll_interval: float = 5.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.deferrable = deferrable
+        self.deferrable = conf.getboolean("operators", "default_deferrable") if deferrable is None else deferrable
         self.poll_interval = poll_interval
         self.link: str | None = None
         self._job_id: str | None = None

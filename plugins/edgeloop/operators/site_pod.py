@@ -59,7 +59,8 @@ class SitePodOperator(BaseOperator):
         from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
         from kubernetes.client import models as k8s
 
-        namespace = SiteHook(self.site).namespace
+        site = SiteHook(self.site)
+        namespace = site.namespace
         return KubernetesPodOperator(
             task_id=self.task_id,
             kubernetes_conn_id=site_cluster(self.site),
@@ -71,7 +72,7 @@ class SitePodOperator(BaseOperator):
                 "EDGELOOP_WORKLOAD": self.workload,
                 "EDGELOOP_SITE": self.site,
                 "EDGELOOP_RELEASE": self.release,
-                "EDGELOOP_VALUES": self.values,
+                "EDGELOOP_VALUES": site.scoring_values(self.values),
                 "EDGELOOP_NAMESPACE": namespace,
             },
             labels={"app.kubernetes.io/part-of": "edgeloop", "edgeloop.io/step": self.step},

@@ -33,8 +33,18 @@ class Answer(BaseHTTPRequestHandler):
         return self._say(200, ANSWERS[path]) if path in ANSWERS else self._say(404, {})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._say(201, {"access_token": "t"})
+        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/auth/token":
+            return self._say(201, {"access_token": "t"})
+        return self._trigger(said["dag_run_id"])
+
+    def _trigger(self, name: str) -> None:
+        """Starts the run, and dies before it answers."""
+        path = f"/api/v2/dags/w.ingest/dagRuns/{name}"
+        if path in ANSWERS:
+            return self._say(409, {})
+        ANSWERS[path] = {**RUN, "dag_run_id": name, "state": "running"}
+        return self._say(503, {})
 
     def _say(self, status: int, what: object) -> None:
         body = json.dumps(what).encode()
@@ -77,3 +87,9 @@ def test_a_failed_run_is_told_with_the_log_of_the_task_that_failed(api):
 def test_what_does_not_exist_is_an_error_at_once(api):
     with pytest.raises(httpx.HTTPStatusError, match="404"):
         api.run(Run("w.ingest", "other", "queued", None, ""))
+
+
+def test_a_trigger_whose_answer_was_lost_starts_one_run(api):
+    before = len(ANSWERS)
+    assert api.trigger("w.ingest").state == "running"
+    assert len(ANSWERS) == before + 1

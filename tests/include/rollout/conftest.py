@@ -10,7 +10,7 @@ from include.oci.client import Registry
 from include.oci.reference import Reference
 from include.rollout.set_up import set_up
 from include.standin import container_registry, signing, sites
-from include.standin.connections import connections
+from include.standin.connections import connections, services
 from include.standin.home import Home, free_port_base
 from include.standin.kubernetes import kubeconfig
 from include.standin.serving import Background, create_app
@@ -44,7 +44,7 @@ def embedded_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         running.callback(site.tear_down)
         wait("the API server", lambda: site.core.list_namespace().items)
         site.start()
-        set_up(NAMESPACE, sites.values(home, "north"), kubeconfig=str(kubeconfig.write(home, "north")))
+        set_up(NAMESPACE, sites.values(home, "north", services(home)), kubeconfig=str(kubeconfig.write(home, "north")))
         yield home
 
 

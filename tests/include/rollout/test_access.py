@@ -11,6 +11,7 @@ from include.rollout import chart
 from include.rollout.cluster import Cluster
 from include.rollout.set_up import set_up
 from include.standin import sites
+from include.standin.connections import services
 from include.standin.home import Home
 from include.standin.kubernetes import kubeconfig
 from tests.include.rollout.site import NAMESPACE, VALUES, WORKLOAD, Bench
@@ -101,6 +102,6 @@ def test_set_up_again_changes_nothing(bench: Bench, embedded_site: Home, first: 
     bench.roll_out(first)
     before = bench.outcome()
     versions = [one.metadata.resource_version for one in bench.core.list_namespaced_secret(NAMESPACE).items]
-    set_up(NAMESPACE, sites.values(embedded_site, "north"), kubeconfig=str(bench.admin_kubeconfig))
+    set_up(NAMESPACE, sites.values(embedded_site, "north", services(embedded_site)), kubeconfig=str(bench.admin_kubeconfig))
     assert bench.outcome() == before
     assert [one.metadata.resource_version for one in bench.core.list_namespaced_secret(NAMESPACE).items] == versions

@@ -3,6 +3,7 @@
 from include.domain import naming
 from include.domain.rollout import Verdict
 from tests.include.rollout.site import WIND, WORKLOAD, Bench, digest, hex_of
+from tests.include.standin.node.site import wait
 
 STABLE, CANARY = naming.scorer(WORKLOAD), naming.canary(WORKLOAD)
 
@@ -65,6 +66,20 @@ def test_the_same_release_again_brings_the_values_of_today(bench: Bench, first: 
     assert bench.outcome()["deployments"] == {STABLE: first}
     (stable,) = bench.deployments()
     assert stable.status.available_replicas == 2
+
+
+def test_users_reach_the_stable_scorer_as_the_values_of_the_site_say(bench: Bench, first: str, second: str) -> None:
+    bench.roll_out(first, service={"type": "NodePort"})
+    bench.step("canary", second, service={"type": "NodePort"})
+    kinds = {one.metadata.name: one.spec.type for one in bench.core.list_namespaced_service(bench.namespace).items}
+    assert kinds == {STABLE: "NodePort", CANARY: "ClusterIP"}
+    (port,) = bench.core.read_namespaced_service(STABLE, bench.namespace).spec.ports
+    with bench.reach(f"http://127.0.0.1:{port.node_port}") as users:
+        assert wait("an answer", lambda: users.get("/v2").json())["name"]
+    bench.step("finish", second)
+    bench.roll_out(first)
+    service = bench.core.read_namespaced_service(STABLE, bench.namespace)
+    assert (service.spec.type, service.spec.ports[0].node_port) == ("ClusterIP", None)
 
 
 def test_a_frozen_site_is_left_alone(bench: Bench, first: str) -> None:

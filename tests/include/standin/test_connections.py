@@ -12,7 +12,7 @@ from include import settings
 from include.domain import naming
 from include.standin import connections as module
 from include.standin import signing
-from include.standin.home import Home
+from include.standin.home import Home, HomeError
 
 
 def test_every_connection_of_the_contract_is_there(connections, home: Home):
@@ -25,7 +25,7 @@ def test_every_connection_of_the_contract_is_there(connections, home: Home):
 def test_airflow_reads_the_file(home: Home):
     from airflow.secrets.local_filesystem import LocalFilesystemBackend
 
-    file = module.write(home)
+    file = module.write(home, module.connections(home))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     backend = LocalFilesystemBackend(connections_file_path=str(file))
     for name in json.loads(file.read_text()):
@@ -68,3 +68,37 @@ def test_the_signing_keys_are_a_pair_and_stay(tmp_path):
     before = signing.private_key(home).read_bytes()
     assert signing.private_key(home).read_bytes() == before
     assert stat.S_IMODE(signing.private_key(home).stat().st_mode) == 0o600
+
+
+def test_what_the_user_says_goes_over_it_field_by_field(tmp_path, monkeypatch):
+    own = tmp_path / "own.yaml"
+    own.write_text("edgeloop_lake: {extra: {web_url: 'https://pages.example'}}\nmine: {conn_type: generic}\n")
+    monkeypatch.setenv("EDGELOOP_CONNECTIONS", str(own))
+    found = module.connections(Home.create(tmp_path / "home", 21000, ["north"]))
+    assert found["edgeloop_lake"]["extra"]["web_url"] == "https://pages.example"
+    assert found["edgeloop_lake"]["extra"]["api_version"] == "2019-07-07"
+    assert found["mine"] == {"conn_type": "generic"}
+
+
+@pytest.mark.parametrize("content", ["[1]", "edgeloop_lake: text", "{"])
+def test_a_file_that_says_something_else_is_named(tmp_path, monkeypatch, content):
+    own = tmp_path / "own.yaml"
+    own.write_text(content)
+    monkeypatch.setenv("EDGELOOP_CONNECTIONS", str(own))
+    with pytest.raises(HomeError, match=r"own\.yaml"):
+        module.connections(Home.create(tmp_path / "home", 21000, ["north"]))
+
+
+def test_an_airflow_elsewhere_gets_the_ca_with_its_path(tmp_path):
+    home = Home.create(tmp_path / "home", 21000, ["north"])
+    (tmp_path / "airflow").mkdir()
+    file = module.hand_out(home, module.connections(home), tmp_path / "airflow")
+    said = json.loads(file.read_text())
+    assert said["edgeloop_cloud"]["extra"]["ca_bundle"] == str(tmp_path / "airflow" / "ca.pem")
+    assert (tmp_path / "airflow" / "ca.pem").read_bytes() == home.ca.read_bytes()
+    assert str(home.path) not in file.read_text()
+
+
+def test_airflow_is_no_administrator_of_a_site(connections):
+    config = json.loads(connections[settings.site_cluster("north")]["extra"]["kube_config"])
+    assert config["users"][0]["name"] == "edgeloop-airflow"

@@ -73,3 +73,17 @@ def test_mistakes_are_named(kubectl: Run) -> None:
     assert '"nothing" not found' in kubectl("get", "deployment", "nothing", fails=True)
     assert "FIELDS" in kubectl("explain", "deployment.spec.strategy")
     assert "deployments" in kubectl("api-resources")
+
+
+def test_services_show_how_they_are_reached(kubectl: Run) -> None:
+    kubectl("create", "namespace", "services")
+    here = ("-n", "services")
+    kubectl(*here, "create", "service", "nodeport", "outside", "--tcp=8080:80", "--node-port=30080")
+    kubectl(*here, "create", "service", "loadbalancer", "waiting", "--tcp=8080")
+    kubectl(*here, "create", "service", "externalname", "elsewhere", "--external-name=example.org")
+    rows = {row[0]: row[1:5] for row in map(str.split, kubectl(*here, "get", "services").splitlines())}
+    assert rows["outside"][0] == "NodePort"
+    assert rows["outside"][2:] == ["<none>", "8080:30080/TCP"]
+    assert rows["waiting"][2] == "<pending>"
+    assert rows["elsewhere"] == ["ExternalName", "<none>", "example.org", "<none>"]
+    assert "30080/TCP" in kubectl(*here, "describe", "service", "outside")

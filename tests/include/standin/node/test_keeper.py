@@ -1,5 +1,7 @@
 """The keeper's log, and layers that are unpacked whole or not at all."""
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,36 @@ def test_layer_cannot_leave_its_root(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be unpacked"):
         unpack([bad], tmp_path / "roots" / "x")
     assert not (tmp_path / "roots" / "out").exists()
+
+
+def _layer(folder: Path, *members: tarfile.TarInfo) -> Path:
+    file = folder / "layer.tar"
+    with tarfile.open(file, "w") as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(b"x" * member.size))
+    return file
+
+
+def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.type, found.linkname, found.size, found.mode = kind, link, int(kind == tarfile.REGTYPE), 0o4755
+    return found
+
+
+@pytest.mark.parametrize("filters", [True, False], ids=["with filters", "before 3.11.4"])
+def test_files_are_unpacked_below_the_folder_without_their_rights_over_others(tmp_path, monkeypatch, filters):
+    if not filters:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    unpack([_layer(tmp_path, _member("/app/run"))], tmp_path / "image")
+    assert (tmp_path / "image" / "app" / "run").read_bytes() == b"x"
+    assert (tmp_path / "image" / "app" / "run").stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize("filters", [True, False], ids=["with filters", "before 3.11.4"])
+@pytest.mark.parametrize("member", [_member("out", tarfile.SYMTYPE, "/etc/passwd"), _member("../out"), _member("null", tarfile.CHRTYPE)])
+def test_what_leads_out_is_refused(tmp_path, monkeypatch, filters, member):
+    if not filters:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    with pytest.raises(ImageError):
+        unpack([_layer(tmp_path, member)], tmp_path / "image")
+    assert not (tmp_path / "image").exists()

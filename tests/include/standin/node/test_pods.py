@@ -1,6 +1,7 @@
 """Pods that run to an end: exit codes, restart policies, init containers, environment, volumes, identity, refusals."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,18 @@ def test_exit_code(site: Site, code: int, phase: str, reason: str) -> None:
     ended = site.state(f"exit-{code}").state.terminated
     assert (ended.exit_code, ended.reason) == (code, reason)
     assert site.log(f"exit-{code}") == "last words\n"
+
+
+def test_what_runs_has_a_log(site: Site) -> None:
+    """As soon as a pod says that it runs, as on a real node: whoever follows its log then is not told that it is being created."""
+
+    def follow(name: str) -> str:
+        site.script(name, "import time; print('begun', flush=True); time.sleep(1); print('ended')")
+        site.phase(name, "Running")
+        return site.log(name, follow=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(follow, [f"logged-{n}" for n in range(12)])] == ["begun\nended\n"] * 12
 
 
 def test_killed_by_a_signal_and_unknown_program(site: Site) -> None:
@@ -84,7 +97,7 @@ def test_environment(site: Site) -> None:
     assert Path(found["MODEL"]).read_text() == "tiny"
     assert said["argv"] == ["2", f"--model={found['MODEL']}", "/none"]
     assert Path(said["cwd"], "model", "model.txt").exists()
-    allowed = {"PATH", "HOST", "HOSTNAME", "EDGELOOP_HOME", "KUBECONFIG", "MODEL_DIR", "LC_CTYPE", "PWD", "SHLVL", "_"}
+    allowed = {"PATH", "HOST", "HOSTNAME", "EDGELOOP_HOME", "EDGELOOP_ATTEMPT", "KUBECONFIG", "MODEL_DIR", "LC_CTYPE", "PWD", "SHLVL", "_"}
     assert set(found) <= allowed | {"ONE", "TWO", "SPACE", "ADDRESS", "BOTH", "MODEL", "COLOUR", "SIZE", "P_KEY"}
 
 

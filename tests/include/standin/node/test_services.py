@@ -1,8 +1,12 @@
 """Deployments and Services: rolling updates of real servers, balanced, probed."""
 
+import socket
+
 import httpx
 import pytest
 
+from include.standin.home import port_taken
+from include.standin.kubernetes.allocation import ON_REQUEST
 from tests.include.standin.node.site import NAMESPACE, Site, wait
 
 
@@ -55,6 +59,30 @@ def test_bad_digest_leaves_the_old_pods_serving(site: Site, scorer: str) -> None
     assert {site.ask(scorer)["model"] for _ in range(4)} == {"tiny"}
     site.apps.patch_namespaced_deployment("scorer", NAMESPACE, site.deployment("scorer", site.tiny))
     site.rolled_out("scorer")
+
+
+def test_a_node_port_is_served_at_the_node_until_the_type_changes(site: Site, scorer: str) -> None:
+    spec = {"type": "NodePort", "selector": {"app": "scorer"}, "ports": [{"port": 80, "targetPort": "http"}]}
+    service = site.core.create_namespaced_service(NAMESPACE, {"metadata": {"name": "outside"}, "spec": spec})
+    node_port = service.spec.ports[0].node_port
+    wait("the node port", lambda: site.ask("127.0.0.1", port=node_port))
+    assert len({site.ask("127.0.0.1", port=node_port)["host"] for _ in range(6)}) == 2
+    assert site.ask(service.spec.cluster_ip, port=80)
+    site.core.patch_namespaced_service("outside", NAMESPACE, {"spec": {"type": "ClusterIP"}})
+    wait("a free port", lambda: not port_taken(node_port))
+    assert site.ask(service.spec.cluster_ip, port=80)
+    site.core.delete_namespaced_service("outside", NAMESPACE)
+
+
+def test_a_node_port_that_is_taken_is_tried_again(site: Site, scorer: str) -> None:
+    taken = next(port for port in ON_REQUEST if not port_taken(port))
+    spec = {"type": "NodePort", "selector": {"app": "scorer"}, "ports": [{"port": 80, "targetPort": "http", "nodePort": taken}]}
+    with socket.create_server(("127.0.0.1", taken)):
+        service = site.core.create_namespaced_service(NAMESPACE, {"metadata": {"name": "late"}, "spec": spec})
+        wait("the service", lambda: site.ask(service.spec.cluster_ip, port=80))
+        wait("the warning", lambda: f"127.0.0.1:{taken}" in (site.home.path / "logs" / "node-north.log").read_text())
+    wait("the node port", lambda: site.ask("127.0.0.1", port=taken))
+    site.core.delete_namespaced_service("late", NAMESPACE)
 
 
 def test_readiness_takes_a_pod_out_of_the_service(site: Site) -> None:

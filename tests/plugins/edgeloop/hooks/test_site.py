@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from edgeloop.exceptions import ConnectionIncomplete
 from edgeloop.hooks.site import SiteHook
@@ -48,3 +49,13 @@ def test_a_state_that_is_damaged_names_its_place(bench: Bench, connection) -> No
     bench.core.create_namespaced_config_map(bench.namespace, body)
     with pytest.raises(Exception, match="ConfigMap wind-power-rollout of site north"):
         SiteHook("north").rollout_state(WORKLOAD)
+
+
+def test_what_the_cluster_asks_for_goes_over_the_scorers_values(connection) -> None:
+    values = "outbox: {claim: true, size: 1Gi}\nreplicas: 1\n"
+    assert SiteHook("north").scoring_values(values) == values
+    connection(values={"outbox": {"claim": False}})
+    assert yaml.safe_load(SiteHook("north").scoring_values(values)) == {"outbox": {"claim": False, "size": "1Gi"}, "replicas": 1}
+    connection(values="outbox.claim=false")
+    with pytest.raises(ConnectionIncomplete, match="values"):
+        SiteHook("north").scoring_values(values)

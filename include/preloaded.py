@@ -1,4 +1,4 @@
-"""Becomes one of Airflow's components: `python -m include.demo.component scheduler`.
+"""Becomes one of Airflow's components: `python -m include.preloaded scheduler`.
 
 LocalExecutor forks each task from the scheduler's own processes. What tasks import is imported here once, before the first fork: on a
 small machine imports are the larger part of a task, and what is shared is not held twice.
