@@ -9,7 +9,7 @@ import yaml
 
 from include import settings
 from include.domain import naming
-from include.standin import power_bi, signing, sites
+from include.standin import power_bi, private, signing, sites
 from include.standin.home import Home, HomeError
 from include.standin.storage.rules import NEWEST_STACK_HUB
 
@@ -59,7 +59,7 @@ def _own() -> dict[str, Any]:
 
 def write(home: Home, found: dict[str, Connection]) -> Path:
     """`connections.json`, for Airflow's LocalFilesystemBackend; replaced whole, readable by its owner only."""
-    return _write(home.path / "connections.json", found)
+    return private.write(home.path / "connections.json", _json(found))
 
 
 def read(home: Home) -> dict[str, Connection]:
@@ -75,7 +75,11 @@ def hand_out(home: Home, found: dict[str, Connection], folder: Path) -> Path:
     """The same and the CA in a folder of their own, for an Airflow that does not see the home; gives the Connections' file."""
     ca = folder / "ca.pem"
     ca.write_bytes(home.ca.read_bytes())
-    return _write(folder / "connections.json", _with_ca(found, str(home.ca), str(ca)))
+    return private.write(folder / "connections.json", _json(_with_ca(found, str(home.ca), str(ca))))
+
+
+def _json(found: dict[str, Connection]) -> bytes:
+    return json.dumps(found, indent=1).encode()
 
 
 def _with_ca(said: Any, ours: str, theirs: str) -> Any:
@@ -83,14 +87,6 @@ def _with_ca(said: Any, ours: str, theirs: str) -> Any:
     if isinstance(said, dict):
         return {name: _with_ca(value, ours, theirs) for name, value in said.items()}
     return theirs if said == ours else said
-
-
-def _write(file: Path, found: dict[str, Connection]) -> Path:
-    draft = file.with_name(f".connections.{os.getpid()}.json")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-        json.dump(found, out, indent=1)
-    draft.replace(file)
-    return file
 
 
 def _cloud(home: Home) -> Connection:

@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import bcrypt
 
+from include.standin import private
 from include.standin.home import Home
 from include.standin.storage.azurite import all_of
 
@@ -45,18 +45,9 @@ def hand_out(home: Home, folder: Path) -> None:
         **{f"azurite/{one.name}": f"{one.account}:{home.account_key(one.account)}" for one in all_of(home)},
     }
     for name, content in files.items():
-        _write(folder / name, content)
+        if not (folder / name).exists():
+            private.write(folder / name, content.encode(), MODE)
 
 
 def _htpasswd(user: str, password: str) -> str:
     return f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(10)).decode()}\n"
-
-
-def _write(file: Path, content: str) -> None:
-    if file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "w", encoding="utf-8") as out:
-        out.write(content)
-    draft.replace(file)

@@ -1,11 +1,11 @@
 """The key pair that signs the releases of an embedded cloud: ECDSA on P-256, as cosign makes them."""
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from include.standin import private
 from include.standin.home import Home
 
 
@@ -19,12 +19,12 @@ def private_key(home: Home) -> Path:
 
 def public_key(home: Home) -> Path:
     """`signing/cosign.pub` (PEM), always that of the private key."""
-    private = private_key(home)
-    file = private.with_suffix(".pub")
+    pair = private_key(home)
+    file = pair.with_suffix(".pub")
     if not file.exists():
-        key = serialization.load_pem_private_key(private.read_bytes(), None)
+        key = serialization.load_pem_private_key(pair.read_bytes(), None)
         said = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        _write(file, said, 0o644)
+        private.write(file, said, 0o644)
     return file
 
 
@@ -32,11 +32,4 @@ def _make(file: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     said = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file.with_suffix(".pub").unlink(missing_ok=True)
-    _write(file, said, 0o600)
-
-
-def _write(file: Path, content: bytes, mode: int) -> None:
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
-        out.write(content)
-    draft.replace(file)
+    private.write(file, said)

@@ -90,16 +90,9 @@ class Supervisor:
             config = write(self.home, self.name, self.programs, self.socket)
         except ConfigurationError as error:
             raise SupervisionError(str(error)) from error
-        environment = {
-            **os.environ,
-            "EDGELOOP_HOME": str(self.home.path),
-            SUPERVISED: str(self.home.path),
-            "PYTHONUNBUFFERED": "1",
-            "ORT_DISABLE_TELEMETRY": "1",
-        }
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
         # It becomes a daemon in its own session: a terminal that closes does not take the cloud along.
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             raise SupervisionError(
                 f"supervisord did not start: {(done.stderr or done.stdout).strip()[-500:]}; its configuration is {config}"
@@ -108,9 +101,14 @@ class Supervisor:
     def become(self) -> None:
         """Be the supervisor in the foreground, as a container's program; its programs print where this process does. Does not return."""
         config = write(self.home, self.name, self.programs, self.socket, console=True)
-        environment = {**os.environ, "EDGELOOP_HOME": str(self.home.path), SUPERVISED: str(self.home.path)}
         os.chdir(ROOT)
-        os.execve(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)], self._environment)  # noqa: S606
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """What its programs inherit."""
+        path = str(self.home.path)
+        return {**os.environ, "EDGELOOP_HOME": path, SUPERVISED: path, "PYTHONUNBUFFERED": "1", "ORT_DISABLE_TELEMETRY": "1"}
 
     def _start_missing(self) -> bool:
         """Start what is not supervised yet, and what is stopped or given up; says whether there was any."""

@@ -1,6 +1,5 @@
 """Services by their types, on the stand-in and on a real API server (EDGELOOP_TEST_KUBECONFIG): both must give the recorded outcome."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -12,7 +11,7 @@ from include.standin import kubernetes as standin
 from include.standin.home import Home, free_port_base
 from include.standin.kubernetes import kubeconfig
 from include.standin.serving import Background, create_app
-from tests.contract.test_kubernetes_apply import JSON_PATCH, MERGE, Script
+from tests.contract.test_kubernetes_apply import JSON_PATCH, MERGE, Script, assert_expected
 
 EXPECTED = Path(__file__).with_name("kubernetes_services.expected.json")
 SERVICES = "/api/v1/namespaces/{ns}/services"
@@ -116,20 +115,13 @@ def run(config_file: str) -> dict[str, Any]:
     return script.outcome
 
 
-def assert_expected(outcome: dict[str, Any]) -> None:
-    expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
-    assert list(outcome) == list(expected)
-    for name, said in expected.items():
-        assert outcome[name] == said, name
-
-
 def test_standin_gives_the_recorded_outcome(tmp_path: Path) -> None:
     home = Home.create(tmp_path, free_port_base(1), sites=["north"])
     with Background(create_app(home, standin.create(home, "north")), home, home.port("kubernetes-north")):
-        assert_expected(run(str(kubeconfig.write(home, "north"))))
+        assert_expected(run(str(kubeconfig.write(home, "north"))), EXPECTED)
 
 
 @pytest.mark.cluster
 @pytest.mark.skipif("EDGELOOP_TEST_KUBECONFIG" not in os.environ, reason="needs a real Kubernetes")
 def test_a_real_server_gives_the_recorded_outcome() -> None:
-    assert_expected(run(os.environ["EDGELOOP_TEST_KUBECONFIG"]))
+    assert_expected(run(os.environ["EDGELOOP_TEST_KUBECONFIG"]), EXPECTED)

@@ -1,11 +1,13 @@
 """Kubeconfigs of a site: JSON, which is YAML as well, with the CA and the token inside."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
+from include.standin import private
 from include.standin.home import Home
-from include.standin.kubernetes.tokens import ADMIN, Tokens, write_private
+from include.standin.kubernetes.tokens import ADMIN, Tokens
 
 
 def build(home: Home, site: str, user: str, token: str, namespace: str) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def build(home: Home, site: str, user: str, token: str, namespace: str) -> dict[
 def write(home: Home, site: str) -> Path:
     """`kube/<site>.kubeconfig`, the administrator's. The API server need not run yet."""
     said = build(home, site, ADMIN, Tokens(home, site).admin(), "default")
-    return write_private(home.folder("kube") / f"{site}.kubeconfig", said)
+    return _write(home.folder("kube") / f"{site}.kubeconfig", said)
 
 
 def write_service_account(home: Home, site: str, namespace: str, name: str) -> Path:
@@ -33,4 +35,8 @@ def write_service_account(home: Home, site: str, namespace: str, name: str) -> P
     Its token does not expire, and is good for as long as a service account of this name is there.
     """
     said = build(home, site, name, Tokens(home, site).lasting(namespace, name), namespace)
-    return write_private(home.folder("kube") / f"{site}.{name.rpartition('-')[2]}.kubeconfig", said)
+    return _write(home.folder("kube") / f"{site}.{name.rpartition('-')[2]}.kubeconfig", said)
+
+
+def _write(file: Path, said: dict[str, Any]) -> Path:
+    return private.write(file, json.dumps(said, indent=1).encode())

@@ -1,6 +1,5 @@
 """Bearer tokens: JWTs that the site signs, of its administrator and of service accounts (TokenRequest)."""
 
-import json
 import os
 import secrets
 import time
@@ -130,13 +129,3 @@ def _living(store: Store, key: Key, uid: str | None) -> str:
     if uid and uid != found:
         raise Unauthorized()
     return found
-
-
-def write_private(file: Path, said: dict[str, Any]) -> Path:
-    """Write JSON whole, readable by its owner only."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-        json.dump(said, out, indent=1)
-    os.replace(draft, file)
-    return file
